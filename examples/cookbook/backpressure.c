@@ -9,7 +9,9 @@
  *    the consumer when the client has left.
  *  - finish(): closing a socket that has unread bytes resets the connection, and the client may lose the last records.
  *    So it ends its own direction first, and reads the rest.
- * Usage: backpressure RECORDS [ADDRESS:PORT]. The first client receives so many records; then the program ends.
+ * Usage: backpressure [RECORDS [ADDRESS:PORT [TIMEOUT]]]. The first client receives so many records; then the program
+ * ends. It also ends when the client does not read, or in the end does not close, for TIMEOUT milliseconds, 30000 by
+ * default.
  * backpressure_bodies.c is the same with bodies. */
 #include <nart/nart.h>
 
@@ -17,8 +19,7 @@
 
 enum { QUEUE = 64 }; /* records */
 
-/* With a client that does not read, or does not close. */
-static const int64_t patience = 30 * NART_SEC;
+static int64_t timeout;
 
 struct record {
     char text[1024];
@@ -67,7 +68,7 @@ static nart_res consume(nart_cx *cx, struct pipeline *p)
 
         r = nart_await(cx, record_recv(cx, &p->rx, &record));
         if (r == 0)
-            r = nart_await_for(cx, patience,
+            r = nart_await_for(cx, timeout,
                                nart_tcp_send_all(cx, &p->client, &record, sizeof record, &done));
         if (r > 0)
             p->sent++;
@@ -104,7 +105,7 @@ static nart_res serve(nart_cx *cx, void *arg)
         r = r < 0 ? r : joined < 0 ? joined : produced;
     }
     if (r == 0)
-        r = nart_await_for(cx, patience, finish(cx, &p->client));
+        r = nart_await_for(cx, timeout, finish(cx, &p->client));
     nart_tx_close(&p->tx); /* still open if there was no producer */
     nart_rx_close(&p->rx);
     printf("%ld records sent: %s\n", p->sent, nart_err_name(r));
@@ -135,12 +136,15 @@ int main(int argc, char **argv)
 {
     struct pipeline p = { .records = 100000 };
     nart_rt *rt = NULL;
+    int ms = 30000;
     char more;
 
-    if ((argc > 1 && sscanf(argv[1], "%9ld%c", &p.records, &more) != 1) || p.records < 0) {
-        fputs("usage: backpressure RECORDS [ADDRESS:PORT]\n", stderr);
+    if ((argc > 1 && sscanf(argv[1], "%9ld%c", &p.records, &more) != 1) || p.records < 0 ||
+        (argc > 3 && sscanf(argv[3], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: backpressure [RECORDS [ADDRESS:PORT [TIMEOUT in milliseconds]]]\n", stderr);
         return 2;
     }
+    timeout = ms * NART_MS;
     nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, &p, argc > 2 ? argv[2] : "127.0.0.1:4000");

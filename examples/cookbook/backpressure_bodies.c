@@ -8,15 +8,14 @@
  *    ends; the drop functions release what a task holds that ends while it waits.
  *  - producer_run(): record_send() is inline. It copies the record into the channel without a call of the library,
  *    unless the channel is full or the consumer waits.
- * Usage: backpressure_bodies RECORDS [ADDRESS:PORT], as backpressure. */
+ * Usage: backpressure_bodies [RECORDS [ADDRESS:PORT [TIMEOUT]]], as backpressure. */
 #include <nart/nart.h>
 
 #include <stdio.h>
 
 enum { QUEUE = 64 }; /* records */
 
-/* With a client that does not read, or does not close. */
-static const int64_t patience = 30 * NART_SEC;
+static int64_t timeout;
 
 struct record {
     char text[1024];
@@ -106,7 +105,7 @@ static nart_res consumer_run(nart_cx *cx, void *frame)
         if (r < 0)
             break;
         c->len = (size_t)r * sizeof *c->batch;
-        NART_AWAIT_FOR(r, patience, nart_tcp_send_all(cx, &c->client, c->batch, c->len, &c->done));
+        NART_AWAIT_FOR(r, timeout, nart_tcp_send_all(cx, &c->client, c->batch, c->len, &c->done));
         if (r >= 0)
             c->sent += r / (nart_res)sizeof *c->batch;
     }
@@ -118,7 +117,7 @@ static nart_res consumer_run(nart_cx *cx, void *frame)
         c->error = r < 0 ? r : c->produced;
     if (c->error == 0)
         c->error = nart_tcp_shutdown(&c->client, NART_WRITE);
-    c->until = nart_now(cx) + patience;
+    c->until = nart_now(cx) + timeout;
     r = 1;
     while (c->error == 0 && r > 0) { /* as finish() of backpressure.c */
         NART_AWAIT_UNTIL(r, c->until,
@@ -166,12 +165,16 @@ int main(int argc, char **argv)
     static struct record batch[QUEUE];
     struct consumer c = { .batch = batch, .records = 100000 };
     nart_rt *rt = NULL;
+    int ms = 30000;
     char more;
 
-    if ((argc > 1 && sscanf(argv[1], "%9ld%c", &c.records, &more) != 1) || c.records < 0) {
-        fputs("usage: backpressure_bodies RECORDS [ADDRESS:PORT]\n", stderr);
+    if ((argc > 1 && sscanf(argv[1], "%9ld%c", &c.records, &more) != 1) || c.records < 0 ||
+        (argc > 3 && sscanf(argv[3], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: backpressure_bodies [RECORDS [ADDRESS:PORT [TIMEOUT in milliseconds]]]\n",
+              stderr);
         return 2;
     }
+    timeout = ms * NART_MS;
     nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, &c, argc > 2 ? argv[2] : "127.0.0.1:4000");

@@ -10,7 +10,8 @@
  *  - the elements of the list of clients are on the stacks of their fibers. All run on one thread, so the list
  *    needs no lock; say() does not await while it walks the list.
  *  - serve(): the tasks of all clients are in a nursery. After its join all of them have ended.
- * Usage: chat [ADDRESS:PORT]. It serves until SIGTERM. A client may be silent for as long as it likes: it listens. */
+ * Usage: chat [ADDRESS:PORT [TIMEOUT]]. It serves until SIGTERM. A client may be silent for as long as it likes: it
+ * listens. One that does not take a line for TIMEOUT milliseconds, 60000 by default, is dropped. */
 #include <nart/nart.h>
 
 #include <signal.h>
@@ -39,6 +40,7 @@ struct client {
 static struct client *clients;
 static unsigned joined;
 static nart_mutex turn; /* to speak */
+static int64_t timeout;
 
 /* To all but `by`. */
 static nart_res say(nart_cx *cx, const struct client *by, const char *sign, const char *text)
@@ -85,7 +87,7 @@ static nart_res write_all(nart_cx *cx, void *arg)
 
         r = nart_await(cx, line_recv(cx, &me->lines, &line));
         if (r >= 0)
-            r = nart_await_for(cx, 60 * NART_SEC,
+            r = nart_await_for(cx, timeout,
                                nart_stream_write_all(cx, &me->stream, line.text, line.len, &done));
     }
     me->slow |= r == -ETIMEDOUT;
@@ -176,8 +178,15 @@ int main(int argc, char **argv)
     char text[NART_ADDR_TEXT];
     nart_addr addr;
     nart_rt *rt = NULL;
-    nart_res r = nart_addr_parse(&addr, argc > 1 ? argv[1] : "127.0.0.1:4000");
+    int ms = 60000;
+    char more;
 
+    if ((argc > 2 && sscanf(argv[2], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: chat [ADDRESS:PORT [TIMEOUT in milliseconds]]\n", stderr);
+        return 2;
+    }
+    timeout = ms * NART_MS;
+    nart_res r = nart_addr_parse(&addr, argc > 1 ? argv[1] : "127.0.0.1:4000");
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

@@ -6,14 +6,18 @@
  *    races and cancellation work. The Rust side looks up names, and does TLS, redirects and keep-alive.
  *  - fetch(): a response of the HTTP server is no error, whatever its status is. `status` receives it.
  *  - nart_tokio_op_close(): if the task was cancelled, this cancels the request. So a shutdown waits for no request.
- * Usage: cold_http URL [ADDRESS:PORT]. The line `fetch` is answered with the status and length of URL, any other line
- * at once. A client that sends or reads nothing for a minute is closed. It serves until SIGTERM. */
+ * Usage: cold_http [URL [ADDRESS:PORT [TIMEOUT [REQUEST_TIMEOUT]]]]. The line `fetch` is answered with the status and
+ * length of URL, any other line at once. The timeouts are in milliseconds: a client that sends or reads nothing for so
+ * long, 60000 by default, is closed; a request that takes longer than the other, 30000, has failed. It serves until
+ * SIGTERM. */
 #include <nart/nart.h>
 #include <nart/tokio.h>
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+static int64_t timeout, request_timeout;
 
 struct server {
     nart_tcp_listener listener;
@@ -31,7 +35,7 @@ static nart_res fetch(nart_cx *cx, const struct server *server, char *text, size
     nart_res r;
 
     get.url = server->url;
-    get.timeout_ns = 30 * NART_SEC;
+    get.timeout_ns = request_timeout;
     r = nart_http_request(server->tokio, &get, &op);
     if (r == 0)
         r = nart_await(cx, nart_tokio_op_await(cx, &op, &status));
@@ -59,7 +63,7 @@ static nart_res serve(nart_cx *cx, void *arg)
     while (n >= 0) {
         size_t done = 0;
 
-        n = nart_await_for(cx, 60 * NART_SEC, nart_stream_read_line(cx, &s, 0, &line));
+        n = nart_await_for(cx, timeout, nart_stream_read_line(cx, &s, 0, &line));
         if (n < 0)
             break;
         if (strcmp(line, "fetch") == 0)
@@ -67,7 +71,7 @@ static nart_res serve(nart_cx *cx, void *arg)
         else
             snprintf(text, sizeof text, "you said %.200s\n", line);
         if (n >= 0)
-            n = nart_await_for(cx, 60 * NART_SEC,
+            n = nart_await_for(cx, timeout,
                                nart_stream_write_all(cx, &s, text, strlen(text), &done));
     }
     nart_tcp_close(&c->sock);
@@ -134,8 +138,20 @@ int main(int argc, char **argv)
 {
     struct server server = { .url = argc > 1 ? argv[1] : "https://example.com/" };
     nart_rt *rt = NULL;
-    nart_res r = nart_rt_new(NULL, &rt);
+    int ms[] = { 60000, 30000 }, good = 1;
+    char more;
 
+    for (int i = 3; i < argc && i < 5; i++)
+        good = good && sscanf(argv[i], "%9d%c", &ms[i - 3], &more) == 1 && ms[i - 3] > 0;
+    if (!good) {
+        fputs(
+            "usage: cold_http [URL [ADDRESS:PORT [TIMEOUT [REQUEST_TIMEOUT]]]], in milliseconds\n",
+            stderr);
+        return 2;
+    }
+    timeout = ms[0] * NART_MS;
+    request_timeout = ms[1] * NART_MS;
+    nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = nart_tokio_new(NULL, &server.tokio);
     if (r == 0)

@@ -9,8 +9,9 @@
  *    connection, and the client may lose the goodbye. So it ends its own direction first, and reads the rest.
  *  - obey(): connections have numbers and are on a list, so that a client cannot cancel other tasks. The elements are on
  *    the stacks of their fibers. All run on one thread, so the list needs no lock.
- * Usage: connections [ADDRESS:PORT]. It sends back each line, but `cancel N` cancels the connection that was greeted
- * as N. One that sends nothing for a minute is closed. It serves until SIGTERM. */
+ * Usage: connections [ADDRESS:PORT [TIMEOUT]]. It sends back each line, but `cancel N` cancels the connection that was
+ * greeted as N. One that sends nothing for TIMEOUT milliseconds, 60000 by default, is closed, and so is one that reads
+ * nothing for a second. It serves until SIGTERM. */
 #include <nart/nart.h>
 
 #include <signal.h>
@@ -26,6 +27,7 @@ struct conn {
 
 static struct conn *conns;
 static unsigned long greeted;
+static int64_t timeout;
 
 static nart_res say(nart_cx *cx, nart_stream *s, const char *text, size_t len)
 {
@@ -79,7 +81,7 @@ static nart_res serve(nart_cx *cx, void *arg)
     if (n == 0)
         n = say(cx, &s, text, (size_t)snprintf(text, sizeof text, "you are %lu\n", c.number));
     while (n >= 0) {
-        n = nart_await_for(cx, 60 * NART_SEC, nart_stream_read_line(cx, &s, 0, &line));
+        n = nart_await_for(cx, timeout, nart_stream_read_line(cx, &s, 0, &line));
         if (n >= 0)
             n = obey(cx, &s, line, (size_t)n);
     }
@@ -153,8 +155,15 @@ int main(int argc, char **argv)
 {
     nart_tcp_listener listener = { 0 };
     nart_rt *rt = NULL;
-    nart_res r = nart_rt_new(NULL, &rt);
+    int ms = 60000;
+    char more;
 
+    if ((argc > 2 && sscanf(argv[2], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: connections [ADDRESS:PORT [TIMEOUT in milliseconds]]\n", stderr);
+        return 2;
+    }
+    timeout = ms * NART_MS;
+    nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, &listener, argc > 1 ? argv[1] : "127.0.0.1:4000");
     if (r < 0)

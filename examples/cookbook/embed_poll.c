@@ -10,7 +10,8 @@
  *  - closing the sender notifies the fiber that the input has ended. The end of the peer's direction does not end the
  *    input: the peer may still read. One that has closed the connection is noticed by the next sends.
  * Adapters for loops of libuv and GLib: examples/adapters.
- * Usage: embed_poll ADDRESS:PORT [MILLISECONDS]. It sends "ping" when it has sent nothing for this time. */
+ * Usage: embed_poll ADDRESS:PORT [QUIET [CONNECT_TIMEOUT]], in milliseconds. It sends "ping" when it has sent nothing
+ * for QUIET, 10000 by default, and ends when it is not connected within CONNECT_TIMEOUT, 5000. */
 #include <nart/nart.h>
 
 #include <poll.h>
@@ -26,7 +27,7 @@ NART_CHAN_TYPED(chunk, struct chunk);
 
 struct link {
     nart_addr addr;
-    int64_t quiet;
+    int64_t quiet, connect_timeout;
     nart_rx input;
     nart_tcp sock;
     nart_res end;
@@ -72,7 +73,8 @@ static nart_res talk(nart_cx *cx, void *arg)
     struct link *link = arg;
     nart_nursery both = { 0 };
     nart_res error = 0;
-    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &link->sock, &link->addr));
+    nart_res r =
+        nart_await_for(cx, link->connect_timeout, nart_tcp_connect(cx, &link->sock, &link->addr));
 
     if (r == 0)
         r = nart_nursery_open(cx, &both, NART_NURSERY_CANCEL_ON_ERROR);
@@ -133,18 +135,20 @@ static nart_res host_loop(nart_rt *rt, nart_tx *tx)
 
 int main(int argc, char **argv)
 {
-    struct link link = { .end = 0 };
+    int ms[] = { 10000, 5000 }, good = argc > 1;
     nart_tx tx = { 0 };
     nart_rt *rt = NULL;
-    int quiet = 10000;
     char more;
 
-    if (argc < 2 || (argc > 2 && sscanf(argv[2], "%9d%c", &quiet, &more) != 1) || quiet < 0) {
-        fputs("usage: embed_poll ADDRESS:PORT [MILLISECONDS from one ping to the next]\n", stderr);
+    for (int i = 2; i < argc && i < 4; i++)
+        good = good && sscanf(argv[i], "%9d%c", &ms[i - 2], &more) == 1 && ms[i - 2] >= 0;
+    if (!good) {
+        fputs("usage: embed_poll ADDRESS:PORT [QUIET [CONNECT_TIMEOUT]], in milliseconds\n",
+              stderr);
         return 2;
     }
+    struct link link = { .quiet = ms[0] * NART_MS, .connect_timeout = ms[1] * NART_MS };
     nart_res r = nart_addr_parse(&link.addr, argv[1]);
-    link.quiet = quiet * NART_MS;
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

@@ -6,8 +6,8 @@
  *    Each ends by an error, which cancels the other.
  *  - a handle may have one reader and one writer at the same time: the two tasks need no lock.
  *  - read_loop(): the deadline of the await detects a silent peer. It needs no timer of its own.
- * Usage: heartbeat ADDRESS:PORT [PERIOD [SILENCE]]. Milliseconds from one ping to the next (1000), and without a line
- * from the peer, until it ends (3000). */
+ * Usage: heartbeat ADDRESS:PORT [PERIOD [TIMEOUT [CONNECT_TIMEOUT]]], in milliseconds: from one ping to the next, 1000
+ * by default; without a line from the peer, 3000; until it is connected, 5000. */
 #include <nart/nart.h>
 
 #include <stdio.h>
@@ -16,7 +16,7 @@
 struct link {
     nart_tcp sock;
     nart_addr addr;
-    int64_t period, silence; /* ns: from one ping to the next; without a line from the peer */
+    int64_t period, timeout, connect_timeout;
 };
 
 static nart_res heartbeat(nart_cx *cx, void *arg)
@@ -45,7 +45,7 @@ static nart_res read_loop(nart_cx *cx, void *arg)
     nart_res n = nart_stream_init_tcp(&s, &link->sock, buf, sizeof buf);
 
     while (n >= 0) {
-        n = nart_await_for(cx, link->silence, nart_stream_read_line(cx, &s, 0, &line));
+        n = nart_await_for(cx, link->timeout, nart_stream_read_line(cx, &s, 0, &line));
         if (n >= 0 && strcmp(line, "pong") != 0) {
             printf("received: %s\n", line);
             fflush(stdout);
@@ -72,7 +72,8 @@ static nart_res talk(nart_cx *cx, struct link *link)
 static nart_res client(nart_cx *cx, void *arg)
 {
     struct link *link = arg;
-    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &link->sock, &link->addr));
+    nart_res r =
+        nart_await_for(cx, link->connect_timeout, nart_tcp_connect(cx, &link->sock, &link->addr));
 
     if (r == 0)
         r = talk(cx, link);
@@ -82,17 +83,21 @@ static nart_res client(nart_cx *cx, void *arg)
 
 int main(int argc, char **argv)
 {
-    int ms[] = { 1000, 3000 }, good = argc > 1;
+    int ms[] = { 1000, 3000, 5000 }, good = argc > 1;
     nart_rt *rt = NULL;
     char more;
 
-    for (int i = 2; i < argc && i < 4; i++)
+    for (int i = 2; i < argc && i < 5; i++)
         good = good && sscanf(argv[i], "%9d%c", &ms[i - 2], &more) == 1 && ms[i - 2] > 0;
     if (!good) {
-        fputs("usage: heartbeat ADDRESS:PORT [PERIOD [SILENCE]], both in milliseconds\n", stderr);
+        fputs(
+            "usage: heartbeat ADDRESS:PORT [PERIOD [TIMEOUT [CONNECT_TIMEOUT]]], in milliseconds\n",
+            stderr);
         return 2;
     }
-    struct link link = { .period = ms[0] * NART_MS, .silence = ms[1] * NART_MS };
+    struct link link = { .period = ms[0] * NART_MS,
+                         .timeout = ms[1] * NART_MS,
+                         .connect_timeout = ms[2] * NART_MS };
     nart_res answer = 0, r = nart_addr_parse(&link.addr, argv[1]);
     if (r == 0)
         r = nart_rt_new(NULL, &rt);

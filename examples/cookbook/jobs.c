@@ -9,13 +9,16 @@
  *  - job(): it releases its permit on every path. The data that jobs share is on the stack of run_all(), which does not
  *    return before the nursery is joined. All run on one thread, so the data needs no lock.
  * nart_pool (nart/task_set.h, examples/pool.c) does the same in one object, and can call a function with each answer.
- * Usage: jobs ADDRESS:PORT. Job N connects, sends "N" and expects "ok". */
+ * Usage: jobs ADDRESS:PORT [TIMEOUT]. Job N connects, sends "N" and expects "ok", within TIMEOUT milliseconds, 60000 by
+ * default. */
 #include <nart/nart.h>
 
 #include <stdio.h>
 #include <string.h>
 
 enum { JOBS = 1000, AT_A_TIME = 16 };
+
+static int64_t timeout; /* of a job */
 
 struct batch {
     const nart_addr *server;
@@ -52,7 +55,7 @@ static nart_res job(nart_cx *cx, void *arg)
     const struct job *job = arg;
     struct batch *batch = job->batch;
     nart_tcp sock = { 0 };
-    nart_res r = nart_await_for(cx, 60 * NART_SEC, ask(cx, &sock, job));
+    nart_res r = nart_await_for(cx, timeout, ask(cx, &sock, job));
 
     nart_tcp_close(&sock);
     batch->succeeded += r == 0;
@@ -90,8 +93,15 @@ int main(int argc, char **argv)
 {
     nart_addr server;
     nart_rt *rt = NULL;
-    nart_res answer = 0, r = argc > 1 ? nart_addr_parse(&server, argv[1]) : -EINVAL;
+    int ms = 60000;
+    char more;
 
+    if (argc < 2 || (argc > 2 && sscanf(argv[2], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: jobs ADDRESS:PORT [TIMEOUT in milliseconds]\n", stderr);
+        return 2;
+    }
+    timeout = ms * NART_MS;
+    nart_res answer = 0, r = nart_addr_parse(&server, argv[1]);
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

@@ -9,11 +9,14 @@
  *  - an answer below 0 concerns its task only: the others continue. nart_task_set_cancel() would cancel them.
  *  - nart_task_set_close() is called on every path: it cancels the tasks that still run.
  * A fiber takes about 4.3 KiB. In join_many_bodies.c a task takes half a KiB, and its frame holds the result.
- * Usage: join_many ADDRESS:PORT COUNT. Sends a number on each of COUNT connections, and adds up the replies. */
+ * Usage: join_many ADDRESS:PORT COUNT [TIMEOUT]. Sends a number on each of COUNT connections, and adds up the replies.
+ * A connection, and then its reply, may take TIMEOUT milliseconds, 30000 by default. */
 #include <nart/nart.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+
+static int64_t timeout;
 
 struct question {
     const nart_addr *addr;
@@ -39,14 +42,14 @@ static nart_res ask(nart_cx *cx, void *arg)
     size_t len = (size_t)snprintf(text, sizeof text, "%u\n", (unsigned)q->number), done = 0;
     nart_tcp sock = { 0 };
     nart_stream s = { 0 };
-    nart_res r = nart_await_for(cx, 30 * NART_SEC, nart_tcp_connect(cx, &sock, q->addr));
+    nart_res r = nart_await_for(cx, timeout, nart_tcp_connect(cx, &sock, q->addr));
 
     if (r == 0)
         r = nart_stream_init_tcp(&s, &sock, buf, sizeof buf);
     if (r == 0)
         r = nart_await(cx, nart_stream_write_all(cx, &s, text, len, &done));
     if (r >= 0)
-        r = nart_await_for(cx, 30 * NART_SEC, nart_stream_read_until(cx, &s, "\n", 1, 0, &line));
+        r = nart_await_for(cx, timeout, nart_stream_read_until(cx, &s, "\n", 1, 0, &line));
     if (r >= 0)
         r = number(line, (size_t)r - 1);
     nart_tcp_close(&sock);
@@ -93,15 +96,18 @@ int main(int argc, char **argv)
 {
     struct many m = { .count = 0 };
     nart_rt *rt = NULL;
-    int count;
+    int count, ms = 30000;
     char more;
 
-    if (argc < 3 || sscanf(argv[2], "%9d%c", &count, &more) != 1 || count < 1) {
-        fputs("usage: join_many ADDRESS:PORT COUNT, which is at least 1\n", stderr);
+    if (argc < 3 || sscanf(argv[2], "%9d%c", &count, &more) != 1 || count < 1 ||
+        (argc > 3 && sscanf(argv[3], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: join_many ADDRESS:PORT COUNT [TIMEOUT in milliseconds], COUNT above 0\n",
+              stderr);
         return 2;
     }
     nart_res answer = 0, r = nart_addr_parse(&m.addr, argv[1]);
     m.count = (uint32_t)count;
+    timeout = ms * NART_MS;
     if (r == 0 && !(m.nodes = calloc(m.count, sizeof *m.nodes)))
         r = -ENOMEM;
     if (r == 0)

@@ -5,11 +5,13 @@
  *  - struct ask: the frame holds what must survive an await, and nothing else. Its size selects the class of the slot.
  *  - ask_run(): an await returns from the function, which is called again later, so local variables are lost.
  *  - many_run(): nart_task_set_frame() is the frame of a task that has ended; the parent reads the result there.
- * Usage: join_many_bodies ADDRESS:PORT COUNT, as join_many. */
+ * Usage: join_many_bodies ADDRESS:PORT COUNT [TIMEOUT], as join_many. */
 #include <nart/nart.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+
+static int64_t timeout;
 
 struct ask {
     nart_co co;
@@ -40,7 +42,7 @@ static nart_res ask_run(nart_cx *cx, void *frame)
     nart_res r;
 
     NART_BEGIN(cx, &a->co);
-    NART_AWAIT_FOR(r, 30 * NART_SEC, nart_tcp_connect(cx, &a->sock, a->addr));
+    NART_AWAIT_FOR(r, timeout, nart_tcp_connect(cx, &a->sock, a->addr));
     if (r == 0)
         r = nart_stream_init_tcp(&a->s, &a->sock, a->buf, sizeof a->buf);
     if (r == 0) {
@@ -48,7 +50,7 @@ static nart_res ask_run(nart_cx *cx, void *frame)
         NART_AWAIT(r, nart_stream_write_all(cx, &a->s, a->text, a->len, &a->done));
     }
     if (r >= 0) {
-        NART_AWAIT_FOR(r, 30 * NART_SEC, nart_stream_read_until(cx, &a->s, "\n", 1, 0, &line));
+        NART_AWAIT_FOR(r, timeout, nart_stream_read_until(cx, &a->s, "\n", 1, 0, &line));
     }
     if (r >= 0)
         r = a->reply = number(line, (size_t)r - 1);
@@ -126,15 +128,19 @@ int main(int argc, char **argv)
     nart_task_set_node *nodes = NULL;
     nart_addr addr;
     nart_rt *rt = NULL;
-    int count;
+    int count, ms = 30000;
     char more;
 
-    if (argc < 3 || sscanf(argv[2], "%9d%c", &count, &more) != 1 || count < 1) {
-        fputs("usage: join_many_bodies ADDRESS:PORT COUNT, which is at least 1\n", stderr);
+    if (argc < 3 || sscanf(argv[2], "%9d%c", &count, &more) != 1 || count < 1 ||
+        (argc > 3 && sscanf(argv[3], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs(
+            "usage: join_many_bodies ADDRESS:PORT COUNT [TIMEOUT in milliseconds], COUNT above 0\n",
+            stderr);
         return 2;
     }
     nart_res answer = 0, r = nart_addr_parse(&addr, argv[1]);
     m.count = (uint32_t)count;
+    timeout = ms * NART_MS;
     if (r == 0 && !(nodes = calloc(m.count, sizeof *nodes)))
         r = -ENOMEM;
     if (r == 0)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """program.py: a program of the cookbook as a process, for the cases in tests/. Client and check are those of
 examples/migrate/wire.py."""
+import contextlib
+import socket
 import subprocess
 
 from wire import Client, check  # noqa: F401
@@ -53,6 +55,14 @@ class Program:
 
     def signal(self, signo):
         self.process.send_signal(signo)
+
+
+@contextlib.contextmanager
+def deaf():
+    """The address of a listener whose queue is full: the kernel does not answer those who connect."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        with socket.create_connection(listener.getsockname()):
+            yield "127.0.0.1:%d" % listener.getsockname()[1]
 
 
 def run(command, *args, **popen):

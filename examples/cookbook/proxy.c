@@ -4,26 +4,27 @@
  * What to look at
  *  - nart_stream_copy_both() copies in both directions. When one side ends its direction (half close), the other side
  *    reads that end, and can still send. While one side does not read, nothing is received from the other. -ETIME: no
- *    byte was moved in either direction for `idle` nanoseconds. Once a read has filled the buffer, bytes pass through a
- *    pipe in the kernel (splice), because main() ignores SIGPIPE.
+ *    byte was moved in either direction for `timeout` nanoseconds. Once a read has filled the buffer, bytes pass through
+ *    a pipe in the kernel (splice), because main() ignores SIGPIPE.
  *  - proxy(): after an error both sides are reset. After an ordinary close a peer would read an end of the stream that
  *    the other peer has not sent, and take half a file for a whole one.
- * Usage: proxy ADDRESS:PORT UPSTREAM:PORT [MILLISECONDS of idleness]. It serves until SIGTERM. */
+ * Usage: proxy ADDRESS:PORT UPSTREAM:PORT [TIMEOUT [CONNECT_TIMEOUT]], in milliseconds: without a byte in either
+ * direction, 60000 by default, and until it is connected with the other server, 5000. It serves until SIGTERM. */
 #include <nart/nart.h>
 
 #include <signal.h>
 #include <stdio.h>
 
 static nart_addr upstream;
-static int64_t idle;
+static int64_t timeout, connect_timeout;
 
 static nart_res proxy(nart_cx *cx, void *arg)
 {
     nart_tcp *client = arg, server = { 0 };
     char from_client[4096], from_server[4096];
     nart_stream a = { 0 }, b = { 0 };
-    nart_stream_relay relay = { .idle = idle };
-    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &server, &upstream));
+    nart_stream_relay relay = { .idle = timeout };
+    nart_res r = nart_await_for(cx, connect_timeout, nart_tcp_connect(cx, &server, &upstream));
 
     if (r == 0)
         r = nart_stream_init_tcp(&a, client, from_client, sizeof from_client);
@@ -103,15 +104,20 @@ int main(int argc, char **argv)
 {
     nart_tcp_listener listener = { 0 };
     nart_rt *rt = NULL;
-    int ms = 60000;
+    int ms[] = { 60000, 5000 }, good = argc > 2;
     char more;
 
-    if (argc < 3 || (argc > 3 && sscanf(argv[3], "%9d%c", &ms, &more) != 1) || ms < 0) {
-        fputs("usage: proxy ADDRESS:PORT UPSTREAM:PORT [MILLISECONDS of idleness]\n", stderr);
+    for (int i = 3; i < argc && i < 5; i++)
+        good = good && sscanf(argv[i], "%9d%c", &ms[i - 3], &more) == 1 && ms[i - 3] >= 0;
+    if (!good) {
+        fputs("usage: proxy ADDRESS:PORT UPSTREAM:PORT [TIMEOUT [CONNECT_TIMEOUT]], in "
+              "milliseconds\n",
+              stderr);
         return 2;
     }
     nart_res r = nart_addr_parse(&upstream, argv[2]);
-    idle = ms * NART_MS;
+    timeout = ms[0] * NART_MS;
+    connect_timeout = ms[1] * NART_MS;
     signal(SIGPIPE, SIG_IGN);
     if (r == 0)
         r = nart_rt_new(NULL, &rt);

@@ -6,8 +6,9 @@
  *    next token in advance, and sleeps until that is due. So tasks are served in order.
  *  - bucket_take(): a task that is cancelled while it sleeps returns its token.
  *  - bucket_take() is an ordinary function that contains an await. Any fiber can call it, at any depth.
- * Usage: rate_limit ADDRESS:PORT [REQUESTS [BURST [MILLISECONDS per token]]]. Three tasks send the requests, which are
- * lines "NUMBER TIME", and read a line as the answer to each. */
+ * Usage: rate_limit ADDRESS:PORT [REQUESTS [BURST [MILLISECONDS per token [TIMEOUT]]]]. Three tasks send the requests,
+ * which are lines "NUMBER TIME", and read a line as the answer to each. The first connection or answer that takes more
+ * than TIMEOUT milliseconds, 5000 by default, ends all. */
 #include <nart/nart.h>
 
 #include <stdio.h>
@@ -37,13 +38,14 @@ struct work {
     nart_addr server;
     struct bucket bucket;
     int requests, sent;
+    int64_t timeout;
 };
 
 static nart_res send_requests(nart_cx *cx, struct work *work, nart_tcp *sock)
 {
     char in[256], out[64], *answer = NULL;
     nart_stream s = { 0 };
-    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, sock, &work->server));
+    nart_res r = nart_await_for(cx, work->timeout, nart_tcp_connect(cx, sock, &work->server));
 
     if (r == 0)
         r = nart_stream_init_tcp(&s, sock, in, sizeof in);
@@ -58,7 +60,7 @@ static nart_res send_requests(nart_cx *cx, struct work *work, nart_tcp *sock)
         len = snprintf(out, sizeof out, "%d %lld\n", number, (long long)nart_now(cx));
         r = nart_await(cx, nart_stream_write_all(cx, &s, out, (size_t)len, &done));
         if (r >= 0)
-            r = nart_await_for(cx, 5 * NART_SEC, nart_stream_read_line(cx, &s, 0, &answer));
+            r = nart_await_for(cx, work->timeout, nart_stream_read_line(cx, &s, 0, &answer));
         if (r >= 0)
             printf("%d: %s\n", number, answer);
     }
@@ -87,18 +89,19 @@ static nart_res work_all(nart_cx *cx, void *work)
 
 int main(int argc, char **argv)
 {
-    int n[] = { 30, 5, 50 }, good = argc > 1;
+    int n[] = { 30, 5, 50, 5000 }, good = argc > 1;
     nart_rt *rt = NULL;
     char more;
 
-    for (int i = 2; i < argc && i < 5; i++)
+    for (int i = 2; i < argc && i < 6; i++)
         good = good && sscanf(argv[i], "%8d%c", &n[i - 2], &more) == 1 && n[i - 2] >= 0;
     if (!good || n[1] > 9999) { /* BURST tokens take less time than the clock counts */
-        fputs("usage: rate_limit ADDRESS:PORT [REQUESTS [BURST [MILLISECONDS per token]]]\n",
+        fputs("usage: rate_limit ADDRESS:PORT [REQUESTS [BURST [MILLISECONDS per token "
+              "[TIMEOUT]]]]\n",
               stderr);
         return 2;
     }
-    struct work work = { .requests = n[0] };
+    struct work work = { .requests = n[0], .timeout = n[3] * NART_MS };
     nart_res answer = 0, r = nart_addr_parse(&work.server, argv[1]);
     work.bucket.empty = INT64_MIN; /* so it begins full */
     work.bucket.burst = n[1];

@@ -7,8 +7,9 @@
  *  - a connection is a body of nart/co.h, because there may be many: a body takes less time and memory than a fiber.
  *    The task that accepts is a fiber.
  *  - parse() and obey() do not use sockets: they read and write memory.
- * Usage: redis_server [ADDRESS:PORT]. It serves until SIGINT or SIGTERM. As in redis, connections may be idle for as
- * long as they like. Try it:
+ * Usage: redis_server [ADDRESS:PORT [TIMEOUT]]. It serves until SIGINT or SIGTERM. As in redis, connections may be idle
+ * for as long as they like. One that does not read its replies for TIMEOUT milliseconds, 10000 by default, is closed.
+ * Try it:
  *     redis-benchmark -t ping,set,get,incr -P 16 -q */
 #include <nart/nart.h>
 
@@ -234,6 +235,8 @@ static void obey(struct conn *c, const struct request *rq)
 
 /* ---- connections ---- */
 
+static int64_t timeout;
+
 /* Obeys the requests that are complete, as long as their replies fit. Answers above 0 if there may be more, 0 if not,
  * or -EPROTO. */
 static nart_res obey_all(struct conn *c)
@@ -265,8 +268,7 @@ static nart_res conn_run(nart_cx *cx, void *frame)
     r = nart_stream_init_tcp(&c->stream, &c->sock, c->in, IN);
     while (r >= 0) {
         c->more = obey_all(c);
-        NART_AWAIT_FOR(r, 10 * NART_SEC,
-                       nart_stream_write_all(cx, &c->stream, c->out, c->len, &c->done));
+        NART_AWAIT_FOR(r, timeout, nart_stream_write_all(cx, &c->stream, c->out, c->len, &c->done));
         c->len = 0;
         if (r >= 0 && c->more == 0) /* waits for one byte more than there is */
             NART_AWAIT(r, nart_stream_fill(cx, &c->stream, nart_stream_peek(&c->stream, NULL) + 1));
@@ -342,8 +344,15 @@ static nart_res serve(nart_cx *cx, void *address)
 int main(int argc, char **argv)
 {
     nart_rt *rt = NULL;
-    nart_res answer = 0, r = nart_rt_new(NULL, &rt);
+    int ms = 10000;
+    char more;
 
+    if ((argc > 2 && sscanf(argv[2], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: redis_server [ADDRESS:PORT [TIMEOUT in milliseconds]]\n", stderr);
+        return 2;
+    }
+    timeout = ms * NART_MS;
+    nart_res answer = 0, r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = nart_rt_shutdown_on(rt, SIGINT);
     if (r == 0)

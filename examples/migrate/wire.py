@@ -44,10 +44,13 @@ class Server:
 
 
 class Client:
-    def __init__(self, server, receive=None):
+    def __init__(self, server, receive=None, segment=None):
+        """`segment`: bytes of a packet to it, at most; the server's kernel also buffers less for it if they are few."""
         self.sock = socket.socket()
         if receive:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        if segment:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.sock.connect(("127.0.0.1", server.port))
         self.lines = self.sock.makefile("r", newline="\n")
 
@@ -79,6 +82,14 @@ class Client:
             while True:
                 self.sock.send(1000 * text.encode())
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            pass
+
+    def send_until_closed(self, text):
+        """Sends, and reads nothing, until the server closes."""
+        try:
+            while True:
+                self.sock.sendall(1000 * text.encode())
+        except (BrokenPipeError, ConnectionResetError):
             pass
 
     def await_ended(self):

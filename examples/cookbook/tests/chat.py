@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
+import fcntl
+import select
 import signal
+import sys
+import termios
 
-from program import Client, Program, check
+from program import Client, Program, check, refuses
 
 ANY = "127.0.0.1:0"
 
 
-def enter(program, others):
+def enter(program, others, segment=None):
     """Another client, once the others have been told."""
     number = len(others) + 1
-    client = Client(program, 4096)
+    client = Client(program, 4096, segment)
     for other in others:
         check(other.line() == "client %d has joined\n" % number, number)
     return client
@@ -116,3 +120,35 @@ def test_a_slow_reader_is_dropped(command):
         ann.send("still here?\n")
         check(bob.line() == "client 1: still here?\n", "the others continue")
         program.signal(signal.SIGTERM)
+
+
+def on_the_way(program, client):
+    """Bytes that the program has passed to the kernel, and that this client has not received. Those that arrive
+    meanwhile may count twice."""
+    ends = "0100007F:%04X 0100007F:%04X " % (program.port, client.sock.getsockname()[1])
+    with open("/proc/net/tcp") as table:
+        sent = [int(line.split()[4].split(":")[0], 16) for line in table if ends in line]
+    arrived = int.from_bytes(fcntl.ioctl(client.sock, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return sum(sent) + arrived
+
+
+def test_one_that_reads_nothing_for_too_long_is_dropped(command):
+    """Its queue, of 64 lines, is not full: nothing is said while it is behind."""
+    with Program(command, ANY, 100) as program:
+        program.listening()
+        ann = enter(program, [])
+        bob = enter(program, [ann])
+        slow = enter(program, [ann, bob], 500)
+        said = 0
+        while not select.select([bob.sock], [], [], 0)[0]:
+            if on_the_way(program, slow) >= said:
+                ann.send(60 * (200 * "x" + "\n"))
+                said += sum(len(bob.line()) for _ in range(60))
+        check(bob.line() == ann.line() == "client 3 does not read and was dropped\n", "told")
+        ann.send("still here?\n")
+        check(bob.line() == "client 1: still here?\n", "the others continue")
+        program.signal(signal.SIGTERM)
+
+
+def test_wrong_arguments(command):
+    refuses(command, ANY)

@@ -5,7 +5,7 @@ import resource
 import signal
 import threading
 
-from program import Client, Program, check
+from program import Client, Program, check, refuses
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
@@ -82,3 +82,26 @@ def test_no_descriptor_for_a_client(command):
             client.lines.close()
             client.sock.close()
         program.signal(signal.SIGTERM)
+
+
+def test_a_client_that_does_nothing_is_closed(command):
+    with Program(command, "http://127.0.0.1:1/", "127.0.0.1:0", 100) as program:
+        check(Client(program.listening()).rest() == "", "it sends nothing")
+        client = Client(program, receive=4096)
+        client.send_until_closed("x\n")
+        check(Client(program).rest() == "", "it still serves")
+        program.signal(signal.SIGTERM)
+
+
+def test_a_request_that_takes_too_long(command):
+    server, url = serve("/good")
+    with server, Program(command, url, "127.0.0.1:0", 60000, 100) as program:
+        check(Client(program.listening()).ask("fetch") == "failed: NART_EHTTP_TIMEOUT", "it is not answered")
+        program.signal(signal.SIGTERM)
+        Slow.answer.set()
+        server.shutdown()
+
+
+def test_wrong_arguments(command):
+    for timeouts in (), (1,):
+        refuses(command, "http://127.0.0.1:1/", "127.0.0.1:0", *timeouts)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import signal
 
-from program import Client, Program, check
+from program import Client, Program, check, refuses
 
 
 def connect(program):
@@ -57,3 +57,23 @@ def test_lines_that_arrive_together(command):
         client.shut()
         check(client.rest() == "a\nb\n\n" + longest + "\nthe last\n", "lines")
         program.signal(signal.SIGTERM)
+
+
+def test_one_that_sends_nothing_is_closed(command):
+    with Program(command, "127.0.0.1:0", 100) as program:
+        client, number = connect(program.listening())
+        check(client.rest() == "", "closed")
+        program.expect(number + " ends: ETIMEDOUT")
+        program.signal(signal.SIGTERM)
+
+
+def test_one_that_does_not_read_is_closed(command):
+    with Program(command, "127.0.0.1:0") as program:
+        client, number = connect(program.listening())
+        client.send_until_closed("unread\n")
+        program.expect(number + " ends: ETIMEDOUT")
+        program.signal(signal.SIGTERM)
+
+
+def test_wrong_arguments(command):
+    refuses(command, "127.0.0.1:0")

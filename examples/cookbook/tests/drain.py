@@ -74,5 +74,15 @@ def test_a_wrong_request(command):
         program.expect("draining", "0 requests finished, 0 cut off", "")
 
 
+def test_a_client_that_does_not_close(command):
+    """It is not waited for until the time of the requests is over."""
+    with Program(command, ANY, DAY) as program:
+        idle = Client(program.listening())
+        put(idle, 10)
+        program.signal(signal.SIGTERM)
+        check(idle.rest() == "", "the server has ended its direction")
+        program.expect("draining", "0 requests finished, 0 cut off", "")
+
+
 def test_wrong_arguments(command):
     refuses(command, ANY)

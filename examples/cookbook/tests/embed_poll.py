@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
+import errno
 import fcntl
+import os
 import pathlib
 import socket
 import subprocess
 import termios
 import threading
 
-from program import Program, check, refused, refuses
+from program import Program, check, deaf, refused, refuses
 
 DAY = 24 * 3600 * 1000
+PIPES = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 
 def start(command, quiet=DAY, status=0):
@@ -115,6 +118,12 @@ def test_nobody_listens(command):
             check(program.rest() == "", "output")
 
 
+def test_a_listener_that_does_not_accept(command):
+    with deaf() as address, Program(command, address, DAY, 100, status=1, **PIPES) as program:
+        check(program.process.stderr.readline() == "embed_poll: %s\n" % os.strerror(errno.ETIMEDOUT), "its time is over")
+
+
 def test_wrong_arguments(command):
     refused(command)
-    refuses(command, "127.0.0.1:1")
+    for numbers in (), (1,):
+        refuses(command, "127.0.0.1:1", *numbers)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import socket
 
-from program import Program, check, run
+from program import Program, check, refused, refuses, run
 
 AT_A_TIME = 16
 
@@ -77,3 +77,15 @@ def test_the_server_is_gone(command):
         bound.bind(("127.0.0.1", 0))
         out = run(command, "127.0.0.1:%d" % bound.getsockname()[1], status=1)
         check(out[0].endswith("failed: ECONNREFUSED") and out[1:] == ["0 jobs succeeded"], *out)
+
+
+def test_a_job_that_takes_too_long(command):
+    server = Server()  # that accepts nobody
+    first, *rest = run(command, server.address, 100, status=1)
+    check(first.startswith("job ") and first.endswith(" failed: ETIMEDOUT"), first)
+    check(rest == ["0 jobs succeeded"], *rest)
+
+
+def test_wrong_arguments(command):
+    refused(command)
+    refuses(command, "127.0.0.1:1")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import socket
 
-from program import Program, check, refused, refuses
+from program import Program, check, deaf, refused, refuses, run
 
 COUNT = 300
 
@@ -36,7 +36,16 @@ def test_what_is_no_number(command):
     answer_all(command, {7: b"12", 8: 32 * b"1" + b"\n"}, "NART_ETRUNCATED", "EMSGSIZE")
 
 
+def test_no_reply_in_time(command):
+    failed = 3 * ["one failed: ETIMEDOUT"] + ["0 of 3 have answered, the sum is 0"]
+    with socket.create_server(("127.0.0.1", 0), backlog=3) as listener:
+        check(run(command, "127.0.0.1:%d" % listener.getsockname()[1], 3, 100) == failed, "no reply")
+    with deaf() as address:
+        check(run(command, address, 3, 100) == failed, "no connection")
+
+
 def test_wrong_arguments(command):
     refused(command, "127.0.0.1:1")
     refused(command, "127.0.0.1:1", 0)
-    refuses(command, "127.0.0.1:1")
+    for numbers in (), (1,):
+        refuses(command, "127.0.0.1:1", *numbers)

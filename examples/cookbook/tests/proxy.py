@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 
-from program import Client, Program, check, refused, refuses
+from program import Client, Program, check, deaf, refused, refuses
 
 ANY = "127.0.0.1:0"
 DAY = 24 * 3600 * 1000
@@ -108,6 +108,14 @@ def test_a_reset_is_passed_on(command):
         check(rest(client) == b"", "the end")
 
 
+def test_a_server_that_does_not_accept(command):
+    with deaf() as address, Program(command, ANY, address, DAY, 100) as program:
+        check(rest(Client(program.listening()).sock) is None, "a reset")
+        program.expect("0 bytes there, 0 bytes back: ETIMEDOUT")
+        program.signal(signal.SIGTERM)
+
+
 def test_wrong_arguments(command):
     refused(command, ANY)
-    refuses(command, ANY, "127.0.0.1:1")
+    for numbers in (), (1,):
+        refuses(command, ANY, "127.0.0.1:1", *numbers)

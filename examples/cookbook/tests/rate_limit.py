@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
+import errno
+import os
 import socket
+import subprocess
 import threading
 import time
 
-from program import Program, check, refused, refuses, run
+from program import Program, check, deaf, refused, refuses, run
 
 BURST = 5
 INTERVAL = 10  # ms
@@ -59,8 +62,16 @@ def test_the_burst_does_not_wait(command):
         check(len(program.rest().splitlines()) == 3 * BURST, "all at once")
 
 
+def test_no_answer_in_time(command):
+    late = "rate_limit: %s\n" % os.strerror(errno.ETIMEDOUT)
+    with socket.create_server(("127.0.0.1", 0)) as silent, deaf() as address:
+        for server in "127.0.0.1:%d" % silent.getsockname()[1], address:
+            with Program(command, server, 30, BURST, INTERVAL, 100, status=1, stderr=subprocess.PIPE) as program:
+                check(program.process.communicate() == ("", late), server)
+
+
 def test_wrong_arguments(command):
     refused(command)
     refused(command, "127.0.0.1:1", 1, 10000)
-    for numbers in (), (1,), (1, 1):
+    for numbers in (), (1,), (1, 1), (1, 1, 1):
         refuses(command, "127.0.0.1:1", *numbers)

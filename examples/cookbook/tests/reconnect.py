@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import socket
 
-from program import Program, check, refused, refuses
+from program import Program, check, deaf, refused, refuses, run
+
+DAY = 24 * 3600 * 1000
 
 
 def bound():
@@ -44,6 +46,18 @@ def test_it_gives_up(command):
         program.expect(*retries(3), "ECONNREFUSED", "")
 
 
+def test_a_server_that_is_silent(command):
+    """With one more try: no line, or no connection."""
+    late = ["ETIMEDOUT", "retry 1 after 10 ms", "ETIMEDOUT"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        out = run(command, "127.0.0.1:%d" % listener.getsockname()[1], 1, 100, DAY, status=1)
+        check(out == late, *out)
+    with deaf() as address:
+        out = run(command, address, 1, DAY, 100, status=1)
+        check(out == late, *out)
+
+
 def test_wrong_arguments(command):
     refused(command)
-    refuses(command, "127.0.0.1:1")
+    for numbers in (), (1,), (1, 1):
+        refuses(command, "127.0.0.1:1", *numbers)

@@ -3,7 +3,7 @@ import csv
 import signal
 import subprocess
 
-from program import Client, Program, check
+from program import Client, Program, check, refuses
 
 ANY = "127.0.0.1:0"
 RANGE = "ERR value is not an integer or out of range\n"
@@ -84,3 +84,15 @@ def test_what_is_no_request(command):
             client.await_ended()
         check(Client(server).ask("PING") == "+PONG\r", "others go on")
         server.signal(signal.SIGTERM)
+
+
+def test_a_client_that_does_not_read_is_closed(command):
+    with Program(command, ANY, 100) as server:
+        client = Client(server.listening(), receive=4096)
+        client.send_until_closed("PING\r\n")
+        check(Client(server).ask("PING") == "+PONG\r", "others go on")
+        server.signal(signal.SIGTERM)
+
+
+def test_wrong_arguments(command):
+    refuses(command, ANY)
