@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 // --8<-- [start:client]
+static int64_t timeout; /* of a client that sends or reads nothing */
+
 /* One task for each connection: what it receives it sends back in capitals. */
 static nart_res client(nart_cx *cx, void *arg)
 {
@@ -16,12 +18,12 @@ static nart_res client(nart_cx *cx, void *arg)
     char buf[4096];
     nart_res n;
 
-    while ((n = nart_await_for(cx, 30 * NART_SEC, nart_tcp_recv(cx, sock, buf, sizeof buf))) > 0) {
+    while ((n = nart_await_for(cx, timeout, nart_tcp_recv(cx, sock, buf, sizeof buf))) > 0) {
         size_t len = (size_t)n, done = 0;
 
         for (size_t i = 0; i < len; i++)
             buf[i] = (char)toupper((unsigned char)buf[i]);
-        n = nart_await_for(cx, 30 * NART_SEC, nart_tcp_send_all(cx, sock, buf, len, &done));
+        n = nart_await_for(cx, timeout, nart_tcp_send_all(cx, sock, buf, len, &done));
         if (n < 0)
             break;
     }
@@ -99,8 +101,15 @@ int main(int argc, char **argv)
 {
     const char *where = argc > 1 ? argv[1] : "127.0.0.1:7000";
     nart_rt *rt = NULL;
-    nart_res r = nart_rt_new(NULL, &rt);
+    int ms = 30000;
+    char more;
 
+    if ((argc > 2 && sscanf(argv[2], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: server [ADDRESS:PORT [TIMEOUT in milliseconds]]\n", stderr);
+        return 2;
+    }
+    timeout = ms * NART_MS;
+    nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, where);
     if (r < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* threads_listen.c: a server on four threads, each with a runtime and a listener at the same address. */
+/* threads_listen.c: a server on four threads, each with a runtime and a listener at the same address. Arguments: the
+ * address, and milliseconds after which a client that sends or reads nothing is closed. */
 #include <nart/nart.h>
 
 #include <ctype.h>
@@ -37,6 +38,8 @@ static nart_res loop_open(struct loop *l, nart_addr *at)
 }
 // --8<-- [end:loop]
 
+static int64_t timeout; /* constant once the threads begin */
+
 static nart_res client(nart_cx *cx, void *arg)
 {
     nart_tcp *sock = arg;
@@ -45,12 +48,11 @@ static nart_res client(nart_cx *cx, void *arg)
 
     do {
         size_t done = 0;
-        n = nart_await_for(cx, 30 * NART_SEC, nart_tcp_recv(cx, sock, buf, sizeof buf));
+        n = nart_await_for(cx, timeout, nart_tcp_recv(cx, sock, buf, sizeof buf));
         for (nart_res i = 0; i < n; i++)
             buf[i] = (char)toupper((unsigned char)buf[i]);
         if (n > 0)
-            n = nart_await_for(cx, 30 * NART_SEC,
-                               nart_tcp_send_all(cx, sock, buf, (size_t)n, &done));
+            n = nart_await_for(cx, timeout, nart_tcp_send_all(cx, sock, buf, (size_t)n, &done));
     } while (n > 0);
     nart_tcp_close(sock);
     return n;
@@ -153,8 +155,15 @@ int main(int argc, char **argv)
 {
     struct loop loops[LOOPS] = { 0 };
     const char *where = argc > 1 ? argv[1] : "127.0.0.1:7000";
-    nart_res r = run(loops, where);
+    int ms = 30000;
+    char more;
 
+    if ((argc > 2 && sscanf(argv[2], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: threads_listen [ADDRESS:PORT [TIMEOUT in milliseconds]]\n", stderr);
+        return 2;
+    }
+    timeout = ms * NART_MS;
+    nart_res r = run(loops, where);
     if (r < 0)
         fprintf(stderr, "threads_listen at %s: %s\n", where, nart_strerror(r));
     return r < 0;
