@@ -4,9 +4,9 @@
  * What it keeps true
  *  - A job uses its own copy of paths and bytes, and a reference to the open file: so the descriptor that it uses is not
  *    closed, and its number is no other file's, until it has returned.
- *  - A job gives its reference back before it ends, not when its data is dropped, and the task that of a job that was
- *    refused after it had been queued: a finished operation keeps no file open. The open of a file is the exception:
- *    its reference passes to the handle when it answers.
+ *  - A job gives its reference back before it ends, not when its data is dropped, and the task that of a job that has
+ *    ended without having run: a finished operation keeps no file open. The open of a file is the exception: its
+ *    reference passes to the handle when it answers.
  *  - Bytes that were read are copied to the caller's buffer in the poll in which the operation answers. */
 #include "file.h"
 #include "../sys.h"
@@ -15,10 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* `j` may be NULL. */
 static void release_file(nart__file_job *j)
 {
-    if (!j || !j->file)
+    if (!j->file)
         return;
     (void)nart__file_unref(j->file);
     j->file = NULL;
@@ -147,10 +146,11 @@ nart_res nart__file_run(nart_cx *cx, nart_file_op *op, const nart__file_request 
         size = size_of(q);
     }
     nart_res r = nart__work_run(cx, &op->work, op->pool, q->type, size, fill, q);
+    nart__file_job *ended = nart_work_data(&op->work);
     if (r >= 0)
-        *j = nart_work_data(&op->work);
-    else if (r == NART_ESHUTDOWN || r == -EAGAIN)
-        release_file(nart_work_data(&op->work));
+        *j = ended;
+    else if (ended && !ended->job) /* it was ended in the queue */
+        release_file(ended);
     return r;
 }
 

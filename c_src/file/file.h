@@ -21,7 +21,7 @@ enum { MADE_NOTHING, MADE_FILE, MADE_DIRECTORY };
 typedef struct nart__file_job {
     nart__file *file;       /* its reference: NULL once the job has run; what an open has opened */
     const char *path, *to;  /* in `bytes` */
-    const nart_job *job;    /* while it runs */
+    const nart_job *job;    /* NULL: it has not run; valid while it runs */
     int64_t offset, second; /* `offset` also of a directory, a size, a time */
     size_t len;             /* of what is read or written; of `bytes` for names */
     int flags;              /* of an open; whether data only, a link, a directory; of access() */

@@ -774,8 +774,18 @@ static nart_res hold(void *data, const nart_job *job)
     return 0;
 }
 
-/* The only thread of the pool is occupied. */
-TEST_EACH(an_operation_that_its_pool_ends_in_the_queue_keeps_no_file_open, BODY, FIBER)
+static void shut_down(void)
+{
+    CHECK_RES(nart_workers_shutdown(pool, 0), -ETIMEDOUT);
+}
+
+static void cancel_work(void)
+{
+    nart_work_cancel(&fop.work);
+}
+
+/* `end` ends a close in the queue: the only thread of the pool is occupied. */
+static void end_in_queue(enum form form, void (*end)(void), nart_res answer)
 {
     static const nart_work_type type = NART_WORK_TYPE(char, hold, NULL);
     nart_work w = { .job = NULL };
@@ -785,13 +795,40 @@ TEST_EACH(an_operation_that_its_pool_ends_in_the_queue_keeps_no_file_open, BODY,
     int fd = (int)nart_file_fd(&file);
     CHECK_RES(nart_work_start(&w, pool, &type, NULL), 0);
     sem_await(&begun);
-    call_start(kind, do_close);
-    CHECK_RES(nart_workers_shutdown(pool, 0), -ETIMEDOUT);
-    CHECK_RES(call_finish(), NART_ESHUTDOWN);
+    call_start(form, do_close);
+    end();
+    CHECK_RES(call_finish(), answer);
     CHECK_EQ(fcntl(fd, F_GETFD), -1);
     CHECK_EQ(sem_post(&go), 0);
     nart_work_close(&w);
     files_close();
+}
+
+TEST_EACH(an_operation_that_its_pool_ends_in_the_queue_keeps_no_file_open, BODY, FIBER)
+{
+    end_in_queue(kind, shut_down, NART_ESHUTDOWN);
+}
+
+TEST_EACH(an_operation_that_is_cancelled_in_the_queue_keeps_no_file_open, BODY, FIBER)
+{
+    end_in_queue(kind, cancel_work, NART_EABORTED);
+}
+
+/* These are the answers of pools that refuse a job, too. */
+TEST_WITH(an_operation_that_itself_answers_as_a_refusal_leaves_the_file_open, files)
+{
+    const int errors[] = { EAGAIN, -NART_ESHUTDOWN, -NART_EABORTED };
+
+    open_as(O_RDWR | O_CREAT);
+    int fd = (int)nart_file_fd(&file);
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        faults[PREAD] = (struct fault){ .err = errors[i], .times = 1 };
+        CHECK_RES(done(do_read), -errors[i]);
+        CHECK_LE(0, fcntl(fd, F_GETFD));
+    }
+    CHECK_RES(done(do_read), 0);
+    nart_file_finish(&file);
+    CHECK_EQ(fcntl(fd, F_GETFD), -1); /* each has released it once */
 }
 
 /* ---- leaving ---- */
