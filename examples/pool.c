@@ -4,7 +4,6 @@
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct fetch {
     nart_co co;
@@ -73,8 +72,12 @@ int main(int argc, char **argv)
     nart_rt *rt;
     nart_res answer = 0;
 
-    if (argc > 1)
-        broken_page = atoi(argv[1]);
+    char more;
+
+    if (argc > 1 && (sscanf(argv[1], "%9d%c", &broken_page, &more) != 1 || broken_page < 0)) {
+        fputs("usage: pool [NUMBER of the job that fails]\n", stderr);
+        return 2;
+    }
     if (nart_rt_new(NULL, &rt) != 0)
         return 1;
     nart_res r = nart_block_on(rt, &crawl_type, NULL, &answer);

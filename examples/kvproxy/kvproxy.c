@@ -43,7 +43,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void proxy_stats(const struct proxy *p, char text[STATS_TEXT])
@@ -142,25 +142,28 @@ static nart_res serve(struct proxy *p, nart_rt *rt)
 
 static bool parse(int argc, char **argv, struct proxy *p, size_t *cached)
 {
-    int c;
+    int c, n = 0;
+    char more;
 
     while ((c = getopt(argc, argv, "l:r:c:q:m:d:p:g:t")) != -1) {
+        if (strchr("cqmdpg", c) && (sscanf(optarg, "%9d%c", &n, &more) != 1 || n < 0))
+            return false;
         if (c == 'l')
             p->listen = optarg;
         else if (c == 'r')
             p->url = optarg;
         else if (c == 'c')
-            p->max_open = (uint32_t)atoi(optarg);
+            p->max_open = (uint32_t)n;
         else if (c == 'q')
-            p->max_running = (uint32_t)atoi(optarg);
+            p->max_running = (uint32_t)n;
         else if (c == 'm')
-            *cached = (size_t)atoi(optarg);
+            *cached = (size_t)n;
         else if (c == 'd')
-            p->deadline = atoi(optarg) * NART_MS;
+            p->deadline = n * NART_MS;
         else if (c == 'p')
-            p->patience = atoi(optarg) * NART_MS;
+            p->patience = n * NART_MS;
         else if (c == 'g')
-            p->grace = atoi(optarg) * NART_MS;
+            p->grace = n * NART_MS;
         else if (c == 't')
             p->on_tokio = true;
         else

@@ -258,10 +258,13 @@ static const nart_task_type client_type = NART_TASK_TYPE(struct client *, client
 
 static bool parse(int argc, char **argv)
 {
-    int c;
+    int c, value = 0;
+    char more;
 
     while ((c = getopt(argc, argv, "c:n:b:k:i:s:tx")) != -1) {
-        unsigned n = c == 't' || c == 'x' || c == '?' ? 0 : (unsigned)strtoul(optarg, NULL, 10);
+        if (strchr("cnbkis", c) && (sscanf(optarg, "%9d%c", &value, &more) != 1 || value < 0))
+            return false;
+        unsigned n = (unsigned)value;
         switch (c) {
         case 'c':
             load.clients = n;

@@ -67,10 +67,14 @@ int main(int argc, char **argv)
     char at[32];
     nart_rt *rt = NULL;
 
-    if (argc != 5)
+    int clients = 0;
+    char more;
+
+    if (argc != 5 || sscanf(argv[2], "%4d%c", &clients, &more) != 1 || clients < 1 ||
+        sscanf(argv[3], "%9d%c", &rounds, &more) != 1 || rounds < 1) {
+        fputs("usage: migrate_load PORT CLIENTS ROUNDS LINE\n", stderr);
         return 2;
-    int clients = atoi(argv[2]);
-    rounds = atoi(argv[3]);
+    }
     size_t all = (size_t)clients * (size_t)rounds;
     snprintf(line, sizeof line, "%.100s\n", argv[4]);
     snprintf(at, sizeof at, "127.0.0.1:%.5s", argv[1]);

@@ -6,6 +6,22 @@
 
 static struct member *first;
 
+bool board_times(int argc, char **argv, uint64_t *idle_ms, uint64_t *beat_ms)
+{
+    uint64_t *const times[] = { idle_ms, beat_ms };
+    char more;
+
+    for (int i = 1; i < argc; i++) {
+        int ms = 0;
+        if (i > 2 || sscanf(argv[i], "%9d%c", &ms, &more) != 1 || ms < 1) {
+            fprintf(stderr, "usage: %s [IDLE [BEAT]], both in milliseconds\n", argv[0]);
+            return false;
+        }
+        *times[i - 1] = (uint64_t)ms;
+    }
+    return true;
+}
+
 void board_join(struct member *m)
 {
     m->next = first;

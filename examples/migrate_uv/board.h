@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     LINE = 128,  /* the longest line, with its end */
@@ -28,6 +29,10 @@ struct member {
 
 /* Each stage defines it. Queues a line for the client, or closes the client. Does not wait. */
 void deliver(struct member *m, const char *line);
+
+/* The program's arguments: how long a client may send nothing, and between two beats. What is omitted stays. False: an
+ * argument is no number of milliseconds above 0, which it has reported. */
+bool board_times(int argc, char **argv, uint64_t *idle_ms, uint64_t *beat_ms);
 
 void board_join(struct member *m);
 void board_leave(struct member *m); /* fine if it has left */

@@ -178,10 +178,8 @@ static int start(void)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1)
-        idle_ms = (uint64_t)atoi(argv[1]);
-    if (argc > 2)
-        beat_ms = (uint64_t)atoi(argv[2]);
+    if (!board_times(argc, argv, &idle_ms, &beat_ms))
+        return 2;
     int r = start();
     if (r == 0)
         r = uv_run(uv_default_loop(), UV_RUN_DEFAULT); /* until SIGTERM, and until all is closed */

@@ -241,10 +241,8 @@ static int start(void)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1)
-        idle_ms = (uint64_t)atoi(argv[1]);
-    if (argc > 2)
-        beat_ms = (uint64_t)atoi(argv[2]);
+    if (!board_times(argc, argv, &idle_ms, &beat_ms))
+        return 2;
     if (nart_rt_new(NULL, &runtime) < 0 || beat_rt_spawn(runtime, NULL, NULL) < 0)
         return 1;
     int r = start();

@@ -3,6 +3,7 @@
 
 Nothing sleeps or measures time: what is awaited is a line, or the end of a connection."""
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "migrate"))
@@ -127,8 +128,14 @@ def terminate():
             check(client.line() == "", "the end")
 
 
+def arguments():
+    for wrong in ("-1",), ("0",), ("x",), ("1x",), ("",), (10 * "9",), ("1", "-1"), ("1", "1", "1"):
+        called = subprocess.run([*command, *wrong], stderr=subprocess.PIPE, text=True)
+        check(called.returncode == 2 and called.stderr.startswith("usage: "), wrong, called)
+
+
 if __name__ == "__main__":
     command = sys.argv[1:]
-    for case in (lines, ends, topics, gone, slow, idle, beat, terminate):
+    for case in (lines, ends, topics, gone, slow, idle, beat, terminate, arguments):
         case()
         print(case.__name__, flush=True)

@@ -445,19 +445,22 @@ int main(int argc, char **argv)
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     const char *listen = "127.0.0.1:0";
     int64_t grace = 2 * NART_SEC;
-    int c;
+    int c, n = 0;
+    char more;
 
     opts.max_blocking = THREADS;
     opts.queue_cap = 64;
     while ((c = getopt(argc, argv, "l:a:q:g:")) != -1) {
-        if (c == 'l')
+        if (strchr("qg", c) && (sscanf(optarg, "%9d%c", &n, &more) != 1 || n < 0))
+            optind = argc;
+        else if (c == 'l')
             listen = optarg;
         else if (c == 'a')
             s->url = optarg;
         else if (c == 'q')
-            opts.queue_cap = (uint32_t)atoi(optarg);
+            opts.queue_cap = (uint32_t)n;
         else if (c == 'g')
-            grace = atoi(optarg) * NART_MS;
+            grace = n * NART_MS;
         else
             optind = argc;
     }

@@ -4,7 +4,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 int64_t server_timeout = 5 * NART_SEC;
 
@@ -113,15 +112,18 @@ int server_main(const struct server *server, int argc, char **argv)
 {
     const int least = server->argument ? 3 : 2;
     nart_rt *rt = NULL;
+    int ms = 0;
+    char more;
     nart_res r;
 
-    if (argc < least || argc > least + 1) {
+    if (argc < least || argc > least + 1 ||
+        (argc > least && (sscanf(argv[least], "%9d%c", &ms, &more) != 1 || ms < 0))) {
         fprintf(stderr, "usage: %s ADDRESS:PORT %s [MILLISECONDS]\n", argv[0],
                 server->argument ? server->argument : "");
         return 2;
     }
     if (argc > least)
-        server_timeout = atoll(argv[least]) * NART_MS;
+        server_timeout = ms * NART_MS;
     r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, server, argv);

@@ -6,6 +6,7 @@ import pathlib
 import random
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -506,6 +507,14 @@ def proxy_terminate():
             check(is_reset(client.sock) and is_reset(server), "an end that neither has sent")
 
 
+def arguments():
+    """A time that is no number of milliseconds is refused, and so is one argument more."""
+    least = [ANY, ANY] if name == "proxy" else [ANY]
+    for wrong in ("-1",), ("x",), ("1x",), ("",), (10 * "9",), ("1", "1", "1"):
+        called = subprocess.run([*command, *least, *wrong], stderr=subprocess.PIPE, text=True)
+        check(called.returncode == 2 and called.stderr.startswith("usage: "), wrong, called)
+
+
 def run(functions):
     """The cases of the server that the command line names."""
     global name, command
@@ -516,6 +525,7 @@ def run(functions):
     for case in cases:
         case()
         print(case.__name__, flush=True)
+    arguments()
 
 
 if __name__ == "__main__":
