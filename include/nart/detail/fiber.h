@@ -392,9 +392,21 @@ NART_API void nart__fiber_drop(void *frame);
         nart_types_;                                                                               \
     })
 
+/* Neither a void pointer nor an array. C++ itself refuses the size of void, and has no such comparison: an array is found
+ * by its size there. */
+#ifdef __cplusplus
+#define NART__FIBER_VARIABLE(value) (sizeof(value) == sizeof(void *))
+#else
+#define NART__FIBER_VARIABLE(value)                                                                \
+    (!__builtin_types_compatible_p(__typeof__(*(value)), void) &&                                  \
+     __builtin_types_compatible_p(__typeof__(value), __typeof__(&*(value))))
+#endif
+
 /* The size of `*value`; does not compile if a fiber cannot have a copy of it. */
 #define NART__FIBER_BYTES(value)                                                                   \
-    (NART__CHECKED(__alignof__(*(value)) <= 16,                                                    \
+    (NART__CHECKED(NART__FIBER_VARIABLE(value),                                                    \
+                   "the value of a fiber is a variable: pass its address, that of an array, too"), \
+     NART__CHECKED(__alignof__(*(value)) <= 16,                                                    \
                    "the value of a fiber is aligned to at most 16 bytes: pass a pointer"),         \
      NART__CHECKED(sizeof *(value) <= NART_FIBER_VALUE,                                            \
                    "the value of a fiber has at most NART_FIBER_VALUE bytes: pass a pointer"),     \
