@@ -210,7 +210,7 @@ NART_API NART_MUST_USE nart_res nart_tcp_try_accept_many(nart_tcp_listener *l, n
  * @param s closed or zeroed.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
  *   `addr` is no address of IPv4 or IPv6, -EINVAL also: its port is 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
- *   nart_tcp_accept(); NART_EABORTED the handle was closed or moved while this connect was pending: by another
+ *   nart_tcp_accept(); NART_EFORK; NART_EABORTED the handle was closed or moved while this connect was pending: by another
  *   task, by another arm of the race, or by this body before it called the connect again. That ends this call
  *   only; the handle may have been opened again.
  *   After every error but NART_EABORTED, -EISCONN, -EBUSY, NART_EDRIVER and -EPERM the socket is

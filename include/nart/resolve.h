@@ -287,7 +287,7 @@ typedef struct nart_connect_opts {
  * @return 0; the error of the attempt that failed last (-ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...;
  *   -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS no descriptor or memory left), when all have failed; -EISCONN `*s` is open; -EINVAL,
  *   -EAFNOSUPPORT one of the addresses is none of IPv4 or IPv6, `n` is 0 or above NART_CONNECT_MAX, or bad
- *   options; NART_EABI; NART_EDRIVER the driver has no descriptors: tokio has.
+ *   options; NART_EABI; NART_EFORK; NART_EDRIVER the driver has no descriptors: tokio has.
  * **Cost**: four system calls for each attempt, no allocation.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_connect_any(nart_cx *cx, nart_connect *op, nart_tcp *s,

@@ -82,7 +82,7 @@ typedef struct nart_unix {
  *   full, and the kernel reports no end of that: sleep and call again; -EACCES no permission to write to the
  *   path; -EPROTOTYPE the socket there is of another kind; -EISCONN `*u` is open; -EINVAL unknown flags, or
  *   `addr` has no name; -EAFNOSUPPORT it is no Unix address; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC,
- *   NART_EFDS as nart_tcp_accept(). After an error `*u` is closed, but after -EISCONN.
+ *   NART_EFDS as nart_tcp_accept(); NART_EFORK. After an error `*u` is closed, but after -EISCONN.
  * **Cost**: three system calls.
  */
 NART_API NART_MUST_USE nart_res nart_unix_connect(nart_cx *cx, nart_unix *u, const nart_addr *addr,
