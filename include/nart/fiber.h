@@ -49,6 +49,7 @@
  *  8. Before a function returns, whether it is the fiber's own or one that it calls, join the nurseries and
  *     release the locks in its frame, and await what was called with a handle in it, also after -ECANCELED: else the
  *     process is aborted, with a line. The end of the fiber waits for a nursery that is elsewhere (nart/nursery.h).
+ *     Close the task sets and pools in its frame, too: if you do not, nobody notices it until memory is corrupted.
  *  9. The mode of floating-point arithmetic belongs to the thread: restore it before an await.
  *
  * Signal handlers run on the stack of the fiber that they interrupt, unless they are installed with SA_ONSTACK.
@@ -149,7 +150,8 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
 #define nart_fiber_spawn(cx, fn, arg, opts, out)                                                   \
     nart__fiber_spawn((cx), NART__FIBER_TYPES(fn), (fn), (arg), (opts), (out))
 
-/** The same with a copy of `*value`, a variable of up to NART_FIBER_VALUE bytes, which is zeroed on success.
+/** The same with a copy of `*value`, a variable of up to NART_FIBER_VALUE bytes, which is zeroed on success. Pass
+ *  `&name`, also of an array, and a compound literal in parentheses.
  *  `fn` gets a pointer to the copy: it may use handles in it where they are, and closes them. If there are any,
  *  set `drop`, too. NART_TASK_TYPED() lists what can be moved so: a socket that this poll has accepted can.
  *
@@ -178,8 +180,8 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
     nart__fiber_spawn_into((cx), NART__FIBER_NURSERY, nart__of_nursery(n), NART__FIBER_TYPES(fn),  \
                            (fn), (arg), 0, (opts))
 
-/** The same with a copy of `*value`, which is zeroed on success, as by nart_fiber_spawn_value(). After an error it is
- *  unchanged, and still the caller's. */
+/** The same with a copy of `*value`, which is zeroed on success, as by nart_fiber_spawn_value(): set `drop` if there are
+ *  handles in it. After an error it is unchanged, and still the caller's. */
 #define nart_nursery_fiber_spawn_value(cx, n, fn, value, opts)                                     \
     nart__fiber_spawn_into((cx), NART__FIBER_NURSERY, nart__of_nursery(n), NART__FIBER_TYPES(fn),  \
                            (fn), (value), NART__FIBER_BYTES(value), (opts))

@@ -40,9 +40,10 @@
  * For children that are fibers see nart_nursery_fiber_spawn() in nart/fiber.h.
  *
  * A child's frame is a copy of `*init`. What a child writes there is lost: let it write results through
- * pointers, such as `sum`. To limit the number of children that run at a time, put a nart_semaphore into the
- * owner's frame: acquire a permit before each spawn; release it in the child's drop, which
- * is called when the child ends, or after a spawn that failed.
+ * pointers, such as `sum`. To limit the number of children that run at a time, use a nart_pool (nart/task_set.h), or put
+ * a nart_semaphore into the owner's frame: acquire a permit before each spawn; release it in the child's drop, which
+ * is called when the child ends, or after a spawn that failed. A fiber releases it before it returns, and in
+ * nart_fiber_opts.drop, which is called only if its function never is.
  *
  * Keep the nursery, and what its tasks use, in the owner's frame, or in the frame of a body of the owner
  * that joins the nursery before it ends. A body that ends without joining aborts the process, which prints
@@ -115,7 +116,8 @@ NART_API NART_MUST_USE nart_res nart_nursery_spawn_boxed(nart_cx *cx, nart_nurse
  */
 NART_API NART_MUST_USE nart_res nart_nursery_join(nart_cx *cx, nart_nursery *n, nart_res *error);
 
-/** Cancels all tasks, as nart_task_cancel(), and refuses further spawns. No effect if the nursery is closed.
+/** Cancels all tasks, as nart_task_cancel(), and refuses further spawns. A task of the nursery may call it, and is
+ *  cancelled with the others; the owner is not, and joins. No effect if the nursery is closed.
  *  **Cost**: O(tasks). */
 NART_API void nart_nursery_cancel(nart_nursery *n);
 

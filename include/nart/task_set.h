@@ -71,7 +71,7 @@ NART_API void nart_task_set_init(nart_task_set *s, nart_task_set_node *nodes, ui
 
 /**
  * Spawns a task into the set, as nart_spawn() does.
- * @return >= 0: the number of its node, by which the set names the task; -ENOSPC no node is free;
+ * @return >= 0: the number of its node, from 0 to `count` - 1, by which the set names the task; -ENOSPC no node is free;
  *   NART_ECLOSED; NART_EDRIVER the set has tasks of another runtime; the errors of nart_spawn().
  * **Cost**: that of a spawn; no allocation.
  */
@@ -120,7 +120,9 @@ NART_API nart_task nart_task_set_task(const nart_task_set *s, uint32_t i);
 /** The frame of the task of node `i`, if it has ended; NULL before its end, and after its drop. */
 NART_API void *nart_task_set_frame(nart_task_set *s, uint32_t i);
 
-/** Closes the set. Running tasks are cancelled and detached; frames of ended tasks are dropped. A task that
+/** Closes the set. Running tasks are cancelled and detached: they end after this function has returned, so they must not
+ *  use its caller's frame. To wait for them, call nart_task_set_cancel() and await nart_task_set_wait_all() before, in a
+ *  shield if the caller may be cancelled. Frames of ended tasks are dropped. A task that
  *  waits in the set is woken and finds NART_ECLOSED. Call it before the storage of the set or of its nodes is
  *  freed, unless the runtime has been freed. Idempotent; NULL and zeroed sets are fine.
  *  **Cost**: O(tasks). */
@@ -154,8 +156,7 @@ NART_API void nart_task_set_detach(nart_task_set *s);
  *     nart_pool_close(&c->pool);
  * ```
  *
- * Each answer is taken, with the frame of its job, by one call of a function; without one, only the first error
- * is kept. Answers are taken by spawns into the pool and by nart_pool_join(): while neither is awaited, nothing is
+ * The first error is kept. Each answer is passed, with the frame of its job, to a function, if there is one. Answers are taken by spawns into the pool and by nart_pool_join(): while neither is awaited, nothing is
  * taken and an error cancels nothing.
  */
 enum {
@@ -193,8 +194,9 @@ static inline void nart_pool_on_answer(nart_pool *p, nart_pool_fn fn, void *arg)
 }
 
 /**
- * Waits until fewer than `max` jobs run, then spawns one, as nart_spawn() does. An error of the spawn counts as
- * the answer of a job.
+ * Waits until fewer than `max` jobs run, then spawns one, as nart_spawn() does. An error of the spawn becomes `p->error`
+ * as that of a job does, but it is no answer: it is not passed to the function, nor counted. It does not wait for slots:
+ * see nart_spawn().
  * @return 0; -ECANCELED, -ETIMEDOUT nothing was spawned; NART_ECLOSED; -EBUSY another task waits in the pool;
  *   NART_EDRIVER; -ENOSPC `max` is 0; the errors of nart_spawn(); -EPERM outside of a poll. With NART_POOL_CANCEL_ON_ERROR, and after
  *   nart_pool_cancel(): the first error, nothing was spawned.
@@ -205,8 +207,9 @@ NART_API NART_MUST_USE nart_res nart_pool_spawn(nart_cx *cx, nart_pool *p,
 
 /**
  * Waits until all jobs have ended, those that it cancels included.
- * @return 0; the first error, `p->error`; -ECANCELED, -ETIMEDOUT: jobs may run, call it again or close the pool;
- *   NART_ECLOSED; -EBUSY, NART_EDRIVER, -EPERM as nart_pool_spawn().
+ * @return 0; the first error, `p->error`: all have ended; -ECANCELED, -ETIMEDOUT also if the caller was
+ *   cancelled, or a deadline around the call has passed: then jobs may run, so call it again or close the pool. Those
+ *   may be the error of a job, too: nart_pool_len() is 0 if all have ended; NART_ECLOSED; -EBUSY, NART_EDRIVER, -EPERM as nart_pool_spawn().
  */
 NART_API NART_MUST_USE nart_res nart_pool_join(nart_cx *cx, nart_pool *p);
 
