@@ -446,14 +446,15 @@ int main(int argc, char **argv)
     const char *listen = "127.0.0.1:0";
     int64_t grace = 2 * NART_SEC;
     int c, n = 0;
+    bool good = true;
     char more;
 
     opts.max_blocking = THREADS;
     opts.queue_cap = 64;
     while ((c = getopt(argc, argv, "l:a:q:g:")) != -1) {
-        if (strchr("qg", c) && (sscanf(optarg, "%9d%c", &n, &more) != 1 || n < 0))
-            optind = argc;
-        else if (c == 'l')
+        if (strchr("qg", c))
+            good = good && sscanf(optarg, "%9d%c", &n, &more) == 1 && n >= 0;
+        if (c == 'l')
             listen = optarg;
         else if (c == 'a')
             s->url = optarg;
@@ -462,9 +463,9 @@ int main(int argc, char **argv)
         else if (c == 'g')
             grace = n * NART_MS;
         else
-            optind = argc;
+            good = false;
     }
-    if (optind != argc - 1) {
+    if (!good || optind != argc - 1) {
         fputs("usage: sealer [-l ADDR:PORT] [-a URL] [-q QUEUE] [-g GRACE_MS] JOURNAL\n", stderr);
         return 2;
     }
