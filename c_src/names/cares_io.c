@@ -85,13 +85,12 @@ static ssize_t sys_recv(int fd, void *buf, size_t cap, int flags, struct sockadd
         .msg_name = from, .msg_namelen = from ? *len : 0, .msg_iov = &piece, .msg_iovlen = 1
     };
 
+    int ignored = 0;
     ssize_t n = sys_of(r)->recvmsg(fd, &msg, flags);
-    for (int i = 0; from && i < QUESTIONS && is_question(buf, n); i++) { /* a datagram */
+    while (from && is_question(buf, n)) { /* a datagram */
         msg.msg_namelen = *len;
-        n = sys_of(r)->recvmsg(fd, &msg, flags);
+        n = ignored++ < QUESTIONS ? sys_of(r)->recvmsg(fd, &msg, flags) : -EAGAIN;
     }
-    if (from && is_question(buf, n))
-        n = -EAGAIN;
     if (from)
         *len = msg.msg_namelen;
     return answer(n);
